@@ -21,6 +21,7 @@ from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.terminal.azure_output import decode, split_jobs
 from backupjobwatch.terminal.exit_codes import SUCCEEDED, UNCLEAR
+from backupjobwatch.terminal.interruption import force_exit_after_signal
 from backupjobwatch.terminal.option_groups import item_options, vault_options
 from backupjobwatch.terminal.option_names import with_option_names
 from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_item, read_target, slug
@@ -181,6 +182,7 @@ def _words(jobs: Iterable[str], *, allow_empty: bool) -> Iterator[str]:
         if job != "-":
             yield job
             continue
+        force_exit_after_signal()  # until the work begins, which has its own report
         try:
             piped = split_jobs(decode(sys.stdin.buffer.read() if sys.stdin else b""))
         except ValueError as error:

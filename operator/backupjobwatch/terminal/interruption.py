@@ -62,6 +62,7 @@ def force_exit_after_signal(report: Callable[[], None] | None = None) -> None:
     Its main thread may be blocked, for example because its output is a full pipe. Python calls signal handlers only in
     that thread, and not at all if the signal arrives just before the system call that blocks. Therefore, a thread waits
     for the number that Python writes to the wakeup file descriptor: https://docs.python.org/3/library/signal.html
+    A later call replaces an earlier one.
     """
     numbers, wakeup = socket.socketpair()  # Windows accepts only sockets
     wakeup.setblocking(False)

@@ -6,18 +6,20 @@ import subprocess
 import sys
 from textwrap import dedent
 
-PRELUDE = """
-    import asyncio, os, signal, threading
+IMPORTS = """
+    import asyncio, os, select, signal, threading, time
+    from backupjobwatch.cli import main
     from backupjobwatch.terminal.interruption import Interruption
-
+"""
+PRELUDE = f"""{IMPORTS}
     interruption = Interruption(lambda: print("report", flush=True))
     interruption.install()
 """
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
+def run(code: str, prelude: str = PRELUDE) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", dedent(PRELUDE) + dedent(code)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", dedent(prelude) + dedent(code)], capture_output=True, text=True, check=False, timeout=60
     )
 
 
@@ -83,3 +85,26 @@ def test_a_signal_that_interrupts_no_system_call() -> None:
         os.read(reader, 1)
     """)
     assert (done.returncode, done.stdout, done.stderr) == (143, "report\n", "")
+
+
+def test_a_signal_that_does_not_interrupt_the_input() -> None:
+    """A signal just before the command reads standard input interrupts nothing, and still ends the process."""
+    done = run(
+        """
+        reader, writer = os.pipe()
+        os.dup2(reader, 0)
+        os.write(writer, b"a name")
+
+        def interrupt():
+            while select.select([reader], [], [], 0)[0]:
+                time.sleep(0.01)
+            time.sleep(0.5)  # the main thread blocks again after it has read the name
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()  # also receives the signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        main(["watch", "-"])
+        """,
+        IMPORTS,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
