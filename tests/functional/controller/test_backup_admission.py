@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import pytest
 
 from backupjobwatch.arm.backup_rates import WRITE_BURST, BackupRates
 from backupjobwatch.arm.slots import Slots
@@ -21,9 +24,17 @@ from tests.support.on_demand import REQUEST_ID, record, requested_watch, vm
 if TYPE_CHECKING:
     from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.polling.backup_plan import Admission
+    from tests.support.movable_loop import MovableLoop
 
 REQUEST = BackupRequest(item=vm(), body={})
 OPERATORS = Identity()
+
+
+@pytest.fixture(autouse=True)
+async def _still_clock() -> None:
+    """Stop the clock between moves, so that a busy machine does not use up the waits."""
+    loop: MovableLoop = asyncio.get_running_loop()  # type: ignore[assignment]
+    loop.freeze()
 
 
 class Requests:
