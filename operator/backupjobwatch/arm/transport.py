@@ -130,6 +130,7 @@ class Transport:
         self.write_timeout = WRITE_TIMEOUT
         """Seconds for a whole write."""
         self._under_way: set[_Deadline] = set()
+        self._is_closed = False
         _check_ca_file("AZURE_CA_FILE", settings.azure_ca_file)
         _check_ca_file("AZURE_AUTHORITY_CA_FILE", settings.azure_authority_ca_file)
         self._settings = settings
@@ -209,7 +210,8 @@ class Transport:
         return Response(status=response.status_code, headers=response.headers, body=body)
 
     def close(self) -> None:
-        """Close all connections. Requests in flight end at once: the process would wait for their threads."""
+        """Close all connections. Requests end at once, also those that begin now: the process would wait for their threads."""
+        self._is_closed = True
         for deadline in tuple(self._under_way):
             deadline.pass_()
         self._session.close()
@@ -222,6 +224,8 @@ class Transport:
         timer.start()
         token = _deadline.set(deadline)
         self._under_way.add(deadline)
+        if self._is_closed:
+            deadline.pass_()
         try:
             yield deadline
         finally:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -89,6 +90,38 @@ async def test_threads_are_freed(open_client: OpenClient, sim: AzureSimulator, j
     assert len(azure_threads()) <= 2
 
     await asyncio.gather(*(answered(client, job_id) for _ in range(6)))
+
+
+class SlowTokens:
+    """A token source that blocks its caller until the test sets *released*."""
+
+    owner: Literal["operator", "namespace"] = "operator"
+
+    def __init__(self) -> None:
+        self.requested = threading.Event()
+        self.released = threading.Event()
+
+    def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
+        """Return a token after the release."""
+        del claims, renewed
+        self.requested.set()
+        assert self.released.wait(60)
+        return TOKEN
+
+
+async def test_a_request_that_begins_after_the_end(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
+    """A thread that gets its token while the client closes sends no request. The process would wait for it."""
+    tokens = SlowTokens()
+    client = open_client(tokens=tokens)
+    with sim.hold():
+        asked = asyncio.create_task(client.get_job(job_id))
+        assert await asyncio.to_thread(tokens.requested.wait, 60)
+        client.close()
+        tokens.released.set()
+        async with asyncio.timeout(20):
+            with pytest.raises(AzureUnavailable):
+                await asked
+    assert sim.requests == ()
 
 
 async def test_a_refused_connection(open_client: OpenClient, job_id: JobId) -> None:
