@@ -65,7 +65,7 @@ def test_stops_cleanly() -> None:
         assert asked["held"].result(timeout=60).status_code == 404
         for what in ("delayed", "dripped"):
             assert isinstance(asked[what].exception(timeout=60), requests.ConnectionError)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert threading.active_count() <= threads
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PROBES: Final = 2
 """Consecutive probes that find nothing to do. An answer of a server in the test's event loop arrives before the second."""
 _PAUSE: Final = 0.01
-_HELD: Final = 50
+_HELD: Final = 30
 """Consecutive quiet probes after which a request to Azure counts as held by the test.
 
 They are counted instead of timed, because a process that is not scheduled for a while makes no progress.

@@ -85,16 +85,16 @@ class Operator:
             raise self._failure
 
     async def probe(self, path: str) -> int | None:
-        """Request a probe, and return its status or None if the connection is refused."""
+        """Request a probe, and return its status or None if the connection is refused or dropped."""
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.settings.probe_port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
         except ConnectionError:
             return None
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-        answer = await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        return int(answer.split()[1])
+        return int(answer.split()[1]) if answer else None
 
     def _run(self) -> None:
         try:

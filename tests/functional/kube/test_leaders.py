@@ -209,9 +209,10 @@ async def test_the_lease_is_released_after_the_last_write(
         with sim.hold() as hold:
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
             await hold.arrived()
-            leader.finish()
-            await leader.idle()
-            assert holder(api) != ""
+            async with OperatorClock(leader).frozen():  # the stop has a time limit
+                leader.finish()
+                await leader.idle()
+                assert holder(api) != ""
     lines = [request.line for request in api.traffic.requests if request.method != "GET"]
     assert [line.rpartition("/")[2] for line in lines if "leases" not in line] == ["status", "events"]
     assert "leases" in lines[-1]

@@ -146,7 +146,7 @@ def run_pytest(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     file.write_text(text)
     options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(file)]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *options], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "pytest", *options], cwd=ROOT, capture_output=True, text=True, timeout=250, check=False
     )
 
 

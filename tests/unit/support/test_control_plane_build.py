@@ -156,7 +156,7 @@ class TestPytest:
             "test_lease",
         ]
         env = {**os.environ, **environment}
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=250)
 
     def test_failure(self, tmp_path: Path) -> None:
         """The tests fail, and the summary has the reason and the alternatives."""
