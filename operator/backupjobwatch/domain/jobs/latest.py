@@ -136,7 +136,9 @@ def _matches(jobs: Iterable[Job], latest: LatestJob) -> list[_Match]:
 def _match(job: Job, started: datetime, latest: LatestJob) -> _Match | None:
     item, name = fold_case(latest.item), fold_case(job.entity_friendly_name or "")
     has_name = item in (name, *map(fold_case, job.aliases))
-    is_workload = fold_case(job.backup_management_type or "") == fold_case(WORKLOADS)
+    # Both fields are optional, and a type can have a suffix, as in AzureWorkloadJobV2.
+    kinds = (fold_case(job.backup_management_type or ""), fold_case(job.job_type or ""))
+    is_workload = any(kind.startswith(fold_case(WORKLOADS)) for kind in kinds)
     named = _WITH_HOST.fullmatch(job.entity_friendly_name or "") if is_workload else None
     if not has_name and (named is None or fold_case(named["item"]) != item):
         return None

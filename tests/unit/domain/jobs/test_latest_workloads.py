@@ -59,10 +59,13 @@ LOG = ended(THREE, "02-12T02:00", "02-12T02:10", operation="Backup (Log)")
 NO_HOST = ended(THREE, "02-12T02:00", "02-12T02:10", "msdb", "ConfigureBackup")
 NO_HOST_FULL = ended(THREE, "02-13T02:00", "02-13T02:10", "msdb")
 
+UNTYPED = database(ONE, "02:00", None, "msdb", "Backup", jobType="AzureWorkloadJobV2", backupManagementType=ABSENT)
+
 ANY_CONTAINER = [
     ("ended", [ended(ONE, "02:00", "02:10")], ONE),
     ("ended, item in another letter case", [ended(ONE, "02:00", "02:10", "MSDB [sql-1]")], ONE),
     ("running, no history", [running(ONE, "02:00")], "WaitingForJob"),
+    ("running, of no management type", [UNTYPED], "WaitingForJob"),
     ("running, one host in the history", [running(ONE, "02:00"), WEEKS_AGO], ONE),
     ("running, two hosts in the history", [running(ONE, "02:00"), WEEKS_AGO, OTHER_HOST], "AmbiguousItem"),
     ("running, an ended job without a host", [running(ONE, "02:00"), WEEKS_AGO, NO_HOST], "WaitingForJob"),
