@@ -223,6 +223,19 @@ async def test_a_restamp_does_not_save_a_watch(api: KubernetesApi, vault: Vault,
     assert [request.status for request in api.traffic.matching(DELETIONS)] == [409, 200]
 
 
+async def test_an_edit_whose_event_is_lost(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """If the event of such an edit is lost, the deletion conflicts until the resync finds the edit."""
+    with api.traffic.hold(DELETIONS) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+        await hold.arrived()
+        api.swallow("MODIFIED")
+        api.edit(pollInterval="5m")
+    await operator.advance_until(lambda: gone(api))
+    assert set(deletions(api)[:-1]) == {409}
+    assert deletions(api)[-1] == 200
+    assert len(deletions(api)) <= 8
+
+
 async def test_owned_watches_are_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """A watch that a GitOps tool or controller would recreate is not deleted. One Event gives the reason."""
     spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0}
