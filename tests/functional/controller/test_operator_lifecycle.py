@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -205,8 +205,9 @@ async def test_a_stop_leaves_nothing_behind(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """A graceful stop leaves no additional threads, tasks or open files."""
-    # The first round loads what is loaded once per process.
-    for round_ in range(2):
+    left: set[str] = set()
+    # The first round loads what is loaded once per process. A leak shows in each of the others.
+    for round_ in range(4):
         before = _resources()
         async with start() as operator:
             for number in range(5):
@@ -215,9 +216,13 @@ async def test_a_stop_leaves_nothing_behind(
             await operator.poll(sim)
         assert operator.leftovers == []
         await asyncio.sleep(0.1)
-    with contextlib.suppress(AssertionError):  # the assertion below says what is left
-        await api.until(lambda: _resources() <= before)
-    assert _resources() - before == set()
+        if round_ > 0:
+            with contextlib.suppress(AssertionError):  # the assertion below says what is left
+                await api.until(partial(_nothing_beyond, before), within=30)
+            left = _resources() - before
+            if not left:
+                break
+    assert left == set()
 
 
 async def test_two_operators_do_not_contradict_each_other(
@@ -252,9 +257,12 @@ async def test_the_resync_logs_what_it_repairs(
         await operator.advance_until(lambda: "missed deletion event" in caplog.text)
 
 
+def _nothing_beyond(before: set[str]) -> bool:
+    return _resources() <= before
+
+
 def _resources() -> set[str]:
-    """Return the threads and open files, except the threads of this event loop and files that garbage holds open."""
-    gc.collect()
+    """Return the threads and open files, except the threads of this event loop."""
     resources = {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
     for file in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
